@@ -1,10 +1,9 @@
 //! The closed loop: requests are sent as fast as the server answers.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::Outcome;
-use crate::connection::Connection;
+use crate::connection::{Address, Connection};
 use crate::poll::Poll;
 use crate::requests::Mix;
 use crate::times::Times;
@@ -19,7 +18,7 @@ struct Client {
 }
 
 /// Runs `count` requests over `clients` connections.
-pub(crate) fn run(address: SocketAddr, mix: Mix, clients: usize, count: usize) -> Outcome<String> {
+pub(crate) fn run(address: &Address, mix: Mix, clients: usize, count: usize) -> Outcome<String> {
     let requests = mix.requests();
     let mut poll = Poll::new()?;
     let mut all = Vec::new();

@@ -2,12 +2,47 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::str::FromStr;
 
 use bytes::BytesMut;
 use redoubt_core::resp::{ReplyScanner, encode_command};
 
 use crate::Outcome;
+
+/// Where a server listens.
+#[derive(Clone)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix://") {
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Tcp),
+        }
+    }
+}
+
+impl Address {
+    fn connect(&self) -> Outcome<TcpStream> {
+        match self {
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+            // Reads and writes are the same for both kinds of sockets.
+            Self::Unix(path) => Ok(OwnedFd::from(UnixStream::connect(path)?).into()),
+        }
+    }
+}
 
 /// A connection that has logged in; from then on it never blocks.
 pub(crate) struct Connection {
@@ -22,9 +57,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects and sends `AUTH` with the password in `LOAD_PASSWORD`.
-    pub(crate) fn open(address: SocketAddr) -> Outcome<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+    pub(crate) fn open(address: &Address) -> Outcome<Self> {
+        let mut stream = address.connect()?;
         if let Some(password) = std::env::var_os("LOAD_PASSWORD") {
             stream.write_all(&request(&[b"AUTH", password.as_encoded_bytes()]))?;
             let mut reply = [0; 5];

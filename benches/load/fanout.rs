@@ -1,10 +1,9 @@
 //! Fan-out: one publisher, many subscribers.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::connection::{Connection, request};
+use crate::connection::{Address, Connection, request};
 use crate::poll::Poll;
 use crate::times::Times;
 
@@ -13,7 +12,7 @@ const WINDOW: usize = 4;
 
 /// Delivers `count` messages in total to `subscribers`; a latency is the time from publishing to
 /// delivery.
-pub(crate) fn run(address: SocketAddr, subscribers: usize, count: usize) -> Outcome<String> {
+pub(crate) fn run(address: &Address, subscribers: usize, count: usize) -> Outcome<String> {
     let mut poll = Poll::new()?;
     let mut buffer = vec![0; 64 << 10];
     let channel = format!("load:{}", std::process::id());

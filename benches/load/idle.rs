@@ -1,23 +1,23 @@
 //! Sessions that do nothing, and the rate at which they can be opened.
 
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::Outcome;
-use crate::connection::Connection;
+use crate::connection::{Address, Connection};
 
 /// Threads that open sessions, each of them sequentially.
 const OPENERS: usize = 8;
 
 /// Opens `sessions`, prints how many per second, and holds them until standard input ends.
-pub(crate) fn run(address: SocketAddr, sessions: usize) -> Outcome<String> {
+pub(crate) fn run(address: &Address, sessions: usize) -> Outcome<String> {
     let start = Instant::now();
     let openers: Vec<_> = (0..OPENERS)
         .map(|number| {
             let share = sessions / OPENERS + usize::from(number < sessions % OPENERS);
+            let address = address.clone();
             std::thread::spawn(move || {
-                let opened = (0..share).map(|_| Connection::open(address));
+                let opened = (0..share).map(|_| Connection::open(&address));
                 opened.collect::<Outcome<Vec<_>>>().map_err(|error| error.to_string())
             })
         })

@@ -19,10 +19,10 @@ mod poll;
 mod requests;
 mod times;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use connection::Address;
 
 /// An error, which ends the run: of the system or of the server, as text.
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -36,10 +36,11 @@ struct Arguments {
     bench: bool,
 }
 
-#[derive(Clone, Copy, clap::Args)]
+#[derive(Clone, clap::Args)]
 struct Server {
+    /// HOST:PORT, or unix:///PATH.
     #[arg(long)]
-    address: SocketAddr,
+    address: Address,
 }
 
 #[derive(Subcommand)]
@@ -97,15 +98,15 @@ fn main() -> ExitCode {
     }
     let done = match Arguments::parse().load {
         Load::Closed { server, mix, clients, count } => {
-            closed::run(server.address, mix, clients, count)
+            closed::run(&server.address, mix, clients, count)
         }
         Load::Open { server, mix, clients, rate, seconds } => {
-            open::run(server.address, mix, clients, rate, seconds)
+            open::run(&server.address, mix, clients, rate, seconds)
         }
         Load::Fanout { server, subscribers, count } => {
-            fanout::run(server.address, subscribers, count)
+            fanout::run(&server.address, subscribers, count)
         }
-        Load::Idle { server, sessions } => idle::run(server.address, sessions),
+        Load::Idle { server, sessions } => idle::run(&server.address, sessions),
     };
     match done {
         Ok(json) => {

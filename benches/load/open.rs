@@ -5,11 +5,10 @@
 //! generator's own delays count too, equally for all servers.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
-use crate::connection::Connection;
+use crate::connection::{Address, Connection};
 use crate::poll::Poll;
 use crate::requests::Mix;
 use crate::times::Times;
@@ -25,7 +24,7 @@ struct Client {
 
 /// Sends `rate` requests per second, evenly, over `clients` connections in turn.
 pub(crate) fn run(
-    address: SocketAddr,
+    address: &Address,
     mix: Mix,
     clients: usize,
     rate: f64,

@@ -20,7 +20,7 @@ from report import details, document, summary
 from scaling import WORKERS, measure_idle, measure_sessions
 from scrapes import Scrapes, measure_scrapes
 from syscalls import count_calls
-from targets import FEATURES, PEERS, ROOT, TLS, VARIANTS, Bench, other_redoubts, versions
+from targets import FEATURES, PEERS, ROOT, TLS, UNIX, VARIANTS, Bench, other_redoubts, versions
 from throughput import Throughput
 
 PHASES = ["loads", "calls", "latency", "scrapes", "sessions", "idle"]
@@ -83,7 +83,7 @@ def measure(bench, names, loads, phases, quick):
     targets = [bench.start(name) for name in names]
     say(f"running: {', '.join(names)}")
     # Where features do not matter, their rows are left out.
-    main_targets = [target for target in targets if target.name not in {*VARIANTS, *TLS}
+    main_targets = [target for target in targets if target.name not in {*VARIANTS, *TLS, *UNIX}
                     or target.name == "redoubt"]
     results = Results(Throughput(loads, names))
     if "loads" in phases:
@@ -112,7 +112,9 @@ def main():
     quick = bool(setting("QUICK", ""))
     peers = chosen("PEERS", ["haproxy", "twemproxy"] if quick else PEERS)
     variants = chosen("VARIANTS", ["redoubt"] if quick else list(VARIANTS))
-    direct = ["direct", "direct-tls"] if "redoubt-tls" in variants else ["direct"]
+    direct = ["direct"]
+    direct += ["direct-tls"] if "redoubt-tls" in variants else []
+    direct += ["direct-unix"] if "redoubt-unix" in variants else []
     names = [*direct, *peers, *dict.fromkeys([*variants, *other_redoubts()])]
     loads = [load for load in LOADS if load.key in chosen("LOADS", [load.key for load in LOADS])]
     phases = chosen("PHASES", ["loads"] if quick else PHASES)

@@ -64,6 +64,11 @@ def throughput_goals(throughput):
         cpu = throughput.ratio(load, "redoubt", "haproxy", "proxy_cpu")
         yield Goal(f"{load.title}: CPU of HAProxy's", cpu, 0.55, False)
     for load in throughput.loads:
+        if load.unix_of_direct is not None:
+            direct = throughput.ratio(load, "redoubt-unix", "direct")
+            yield Goal(f"{load.title}, Unix sockets on both sides: of direct over TCP", direct,
+                       load.unix_of_direct, True)
+    for load in throughput.loads:
         if load.key == "get":
             alone, proxy, redis = (throughput.median(load, name, field) for name, field in (
                 ("direct", "redis_cpu"), ("redoubt", "proxy_cpu"), ("redoubt", "redis_cpu")))

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 
 from machine import cpu_seconds, resident
-from targets import HOST, Client
+from targets import Client
 
 
 @dataclass
@@ -40,20 +40,25 @@ class Load:
     predixy: float | None = None
     # True if rows for a feature are measured with this load.
     shows_features: bool = False
+    # True if rows with Unix sockets are measured with this load, besides those that show features.
+    shows_sockets: bool = False
+    # The goal for Redoubt with Unix sockets on both sides: a ratio to direct over TCP.
+    unix_of_direct: float | None = None
 
 
 LOADS = [
     Load("get", "GET, 50 clients", ("-t", "get", "-c", "50"), of_direct=1.15, predixy=0.93,
-         shows_features=True),
+         shows_features=True, unix_of_direct=1.3),
     Load("set1k", "SET 1 KiB, 500 clients", ("-t", "set", "-c", "500", "-d", "1024"),
          of_direct=1.15, predixy=1.29),
     Load("pipeline", "GET, 50 clients, pipeline 16", ("-t", "get", "-c", "50", "-P", "16"),
          of_direct=0.80, predixy=0.61, shows_features=True),
-    Load("single", "GET, 1 client", ("-t", "get", "-c", "1"), of_direct=0.90, predixy=0.86),
+    Load("single", "GET, 1 client", ("-t", "get", "-c", "1"), of_direct=0.90, predixy=0.86,
+         shows_sockets=True, unix_of_direct=0.95),
     Load("set100k", "SET 100 KB, 20 clients", ("-t", "set", "-c", "20", "-d", "100000"),
          of_direct=0.60, predixy=0.43),
     Load("mixed", "mixed reads and writes, 50 clients",
-         ("closed", "--mix", "mixed", "--clients", "50"), tool="load"),
+         ("closed", "--mix", "mixed", "--clients", "50"), tool="load", shows_sockets=True),
     Load("multi", "MULTI, SET, INCR, EXEC, 50 clients",
          ("closed", "--mix", "transaction", "--clients", "50"), tool="load", needs="multi"),
     Load("fanout", "pub/sub, 1 publisher, 50 subscribers",
@@ -84,7 +89,7 @@ def small_value(bench):
 
 def redis_benchmark(load, target, bench, count):
     small_value(bench)
-    command = ["redis-benchmark", "-h", HOST, "-p", str(target.port), "-a", bench.password,
+    command = ["redis-benchmark", *target.options, "-a", bench.password,
                "--precision", "3", "-n", str(count), *load.args]
     if target.speaks_tls:
         command += ["--tls", "--cacert", str(bench.certificate)]
@@ -111,7 +116,7 @@ def own_load(load, target, bench, count):
 
 def ask_load(args, target, bench, timeout=60):
     """Runs the `load` program to its end; returns its results."""
-    command = [bench.load, args[0], "--address", f"{HOST}:{target.port}", *args[1:]]
+    command = [bench.load, args[0], "--address", target.address, *args[1:]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                           env={"LOAD_PASSWORD": bench.password})
     if done.returncode:

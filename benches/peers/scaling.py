@@ -7,7 +7,7 @@ from statistics import median
 
 from loads import ask_load
 from machine import resident
-from targets import HOST, OPEN_FILES
+from targets import OPEN_FILES
 
 SESSIONS = [1, 10, 100, 1000, 10_000]
 WORKERS = [1, 2, 4]
@@ -60,7 +60,7 @@ def measure_idle(bench, names, say):
         target = bench.start(name)
         # Redis is not restarted: the difference still shows the cost of its sessions.
         before = resident(target.pid)
-        command = [bench.load, "idle", "--address", f"{HOST}:{target.port}",
+        command = [bench.load, "idle", "--address", target.address,
                    "--sessions", str(IDLE)]
         holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   text=True, env={"LOAD_PASSWORD": bench.password})

@@ -24,7 +24,8 @@ TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 HOST = "127.0.0.1"
 
 # Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value. In it DIR
-# is the bench's folder, PORT the target's port and TLS_PORT the port on which Redis uses TLS.
+# is the bench's folder, PORT the target's port and TLS_PORT the port on which Redis uses TLS. A target whose
+# clients use a Unix socket has it at DIR/PORT.sock; Redis has its own at DIR/redis.sock.
 VARIANTS = {
     "redoubt": {},
     "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_links": "12000"},
@@ -42,11 +43,21 @@ VARIANTS = {
     "redoubt-tls-upstream": {
         "upstream.url": '"rediss://127.0.0.1:TLS_PORT"', "upstream.tls_ca": '"DIR/tls.crt"'
     },
+    "redoubt-unix-clients": {"listen": '["127.0.0.1:PORT", "unix://DIR/PORT.sock"]'},
+    "redoubt-unix-upstream": {"upstream.url": '"unix://DIR/redis.sock"'},
+    "redoubt-unix": {
+        "listen": '["127.0.0.1:PORT", "unix://DIR/PORT.sock"]',
+        "upstream.url": '"unix://DIR/redis.sock"',
+    },
 }
 # Rows whose clients have to use TLS; Redis itself uses it too, on another port.
 TLS = {"direct-tls", "redoubt-tls"}
+# Rows whose clients use a Unix socket; Redis itself has one too.
+UNIX_CLIENTS = {"direct-unix", "redoubt-unix-clients", "redoubt-unix"}
+# Rows with a Unix socket on either side.
+UNIX = {*UNIX_CLIENTS, "redoubt-unix-upstream"}
 # Rows that show the cost of a feature.
-FEATURES = {*VARIANTS, *TLS} - {"redoubt", "redoubt-unshared"}
+FEATURES = {*VARIANTS, *TLS, *UNIX} - {"redoubt", "redoubt-unshared"}
 PEERS = ["haproxy", "twemproxy", "envoy"]
 TITLES = {
     "direct": "direct",
@@ -63,6 +74,10 @@ TITLES = {
     "direct-tls": "direct, TLS",
     "redoubt-tls": "Redoubt, clients in TLS",
     "redoubt-tls-upstream": "Redoubt, Redis in TLS",
+    "direct-unix": "direct, Unix socket",
+    "redoubt-unix-clients": "Redoubt, Unix socket to clients",
+    "redoubt-unix-upstream": "Redoubt, Unix socket to Redis",
+    "redoubt-unix": "Redoubt, Unix sockets on both sides",
 }
 # Commands that a proxy refuses or cannot forward.
 LACKS = {"twemproxy": {"multi", "pubsub"}, "envoy": {"pubsub"}}
@@ -83,6 +98,18 @@ class Target:
     process: subprocess.Popen
     lacks: set = field(default_factory=set)
     admin: int | None = None
+    # The Unix socket that clients use in place of the port.
+    socket: Path | None = None
+
+    @property
+    def address(self):
+        """The address for the `load` program."""
+        return f"unix://{self.socket}" if self.socket else f"{HOST}:{self.port}"
+
+    @property
+    def options(self):
+        """The address for redis-benchmark."""
+        return ["-s", str(self.socket)] if self.socket else ["-h", HOST, "-p", str(self.port)]
 
     @property
     def pid(self):
@@ -95,6 +122,8 @@ class Target:
     def can_run(self, load):
         """Returns true if the target is measured with this load. The cost of a feature is measured
         with two of the loads, since all would take an hour. The `load` program has no TLS."""
+        if self.name in UNIX and load.shows_sockets:
+            return load.needs not in self.lacks
         if self.name in FEATURES and not load.shows_features:
             return False
         return load.needs not in self.lacks and not (self.speaks_tls and load.tool == "load")
@@ -104,7 +133,7 @@ class Bench:
     """Starts one Redis, and the targets in front of it; all end with the `with` block."""
 
     def __init__(self, directory):
-        self.directory = Path(directory)
+        self.directory = Path(directory).resolve()
         self.password = os.urandom(24).hex()
         self.redis = None
         self.tls_port = None
@@ -116,6 +145,7 @@ class Bench:
         config = (
             f"tls-port {self.tls_port}\ntls-cert-file {self.certificate}\n"
             f"tls-key-file {self.directory / 'tls.key'}\ntls-auth-clients no\n"
+            f"unixsocket {self.directory / 'redis.sock'}\n"
             f"port {port}\nbind {HOST}\nsave \"\"\nappendonly no\nrequirepass {self.password}\n"
             f"maxclients {MOST_SESSIONS}\ntcp-backlog 4096\ndir {self.directory}\n"
             "client-output-buffer-limit pubsub 0 0 0\n"
@@ -137,6 +167,9 @@ class Bench:
             return self.redis
         if name == "direct-tls":
             return Target(name, self.tls_port, self.redis.process)
+        if name == "direct-unix":
+            socket_file = self.directory / "redis.sock"
+            return Target(name, self.redis.port, self.redis.process, socket=socket_file)
         port, admin = free_port(), None
         starter = {"haproxy": self._haproxy, "twemproxy": self._twemproxy, "envoy": self._envoy}
         if name in starter:
@@ -145,7 +178,9 @@ class Bench:
             admin = free_port()
             command = self._redoubt(name, port, admin, settings)
         process = self._launch(f"{name}-{port}", command)
-        return self._await(Target(name, port, process, LACKS.get(name, set()), admin))
+        socket_file = self.directory / f"{port}.sock" if name in UNIX_CLIENTS else None
+        lacks = LACKS.get(name, set())
+        return self._await(Target(name, port, process, lacks, admin, socket_file))
 
     def client(self, target):
         """A connection to the target that has logged in."""
@@ -224,7 +259,7 @@ redis:
             # All clients connect at the same time, from one address.
             "limits.unauthenticated_sessions": str(2 * MOST_SESSIONS),
         }
-        places = {"DIR": self.directory.resolve(), "TLS_PORT": self.tls_port, "PORT": port}
+        places = {"DIR": self.directory, "TLS_PORT": self.tls_port, "PORT": port}
         for key, value in (VARIANTS.get(name, {}) | (settings or {})).items():
             for word, meant in places.items():
                 value = value.replace(word, str(meant))
