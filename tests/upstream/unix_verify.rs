@@ -49,7 +49,7 @@ fn verify_checks_unix_sockets_of_redoubt_and_of_redis() {
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains(&format!("\"address\":\"{own}\"")), "{text}");
     // In the deployment that is described, only Redoubt's group may open Redis's socket, or see it at all.
-    fs::set_permissions(redis.socket(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(redis.socket(), fs::Permissions::from_mode(0o000)).unwrap();
     for (path, found) in
         [(redis.socket(), "permission denied"), (&dir.path().join("none"), "no such socket here")]
     {

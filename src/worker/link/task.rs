@@ -73,18 +73,19 @@ async fn open_in_time(shared: &Shared, id: LinkId) -> Result<(), UpstreamError> 
             metrics::held(held, true);
             return Ok(());
         };
-        let mut worker = shared.borrow_mut();
-        worker.links.close(id);
-        let waiting = worker.router.waiting_for(id);
-        if !error.may_pass() || Instant::now() >= held_until || worker.router.link_is_closed(id) {
-            metrics::held(held.max(waiting), false);
-            return Err(error);
+        {
+            let mut worker = shared.borrow_mut();
+            worker.links.close(id);
+            held = worker.router.waiting_for(id).max(held);
+            let is_over = Instant::now() >= held_until || worker.router.link_is_closed(id);
+            if !error.may_pass() || is_over {
+                metrics::held(held, false);
+                return Err(error);
+            }
+            worker.health.link_failed(&error);
+            worker.router.doubt_upstream();
+            worker.settle(None);
         }
-        held = held.max(waiting);
-        worker.health.link_failed(&error);
-        worker.router.doubt_upstream();
-        worker.settle(None);
-        drop(worker);
         tokio::select! {
             () = moved(&mut in_force, &target) => {}
             () = sleep(PAUSE) => {}
